@@ -1,0 +1,16 @@
+# The CUDA parts: compiled for every supported architecture when nvcc is found.
+set(HPS_TRT_CUDA_FOUND OFF)
+if(NOT HPS_TRT_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120" CACHE STRING
+        "GPU architectures")
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(HPS_TRT_CUDA_FOUND ON)
+  elseif(HPS_TRT_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "HPS_TRT_CUDA is ON and no nvcc was found; put it on PATH or set CUDACXX")
+  endif()
+endif()
+message(STATUS "CUDA parts: ${HPS_TRT_CUDA_FOUND}")
