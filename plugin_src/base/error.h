@@ -21,7 +21,7 @@ enum class ErrorCode : int {
   kForked = 8,           ///< the handle was opened before fork()
   kCancelled = 9,        ///< a progress callback asked to stop
   kOutOfMemory = 10,
-  kInternal = 11,        ///< a bug here
+  kInternal = 11,  ///< a bug here
 };
 
 class Error : public std::runtime_error {
