@@ -1,4 +1,4 @@
-"""The package's errors: every one carries a single line that says what, where and how to mend it."""
+"""The package's errors: each is a single line that says what, where and how to mend it."""
 
 
 class HpsError(Exception):
