@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -120,7 +119,6 @@ class NativeUserError(NativeError, UserError):
 _LAST_USER_CODE = 7
 
 _loaded: dict[Path, ctypes.CDLL] = {}
-_loading = threading.Lock()
 
 
 def library_path() -> Path:
@@ -144,10 +142,10 @@ def load() -> ctypes.CDLL:
         UserError: it is not there, cannot be loaded, or belongs to another version of the package.
     """
     path = library_path()
-    with _loading:
-        if path not in _loaded:
-            _loaded[path] = _open_library(path)
-        return _loaded[path]
+    # No lock: a child forked while another thread held it could never load. Two threads that load
+    # at once get the same library from the loader, and one of two equal objects is kept.
+    found = _loaded.get(path)
+    return found if found is not None else _loaded.setdefault(path, _open_library(path))
 
 
 def _open_library(path: Path) -> ctypes.CDLL:

@@ -260,9 +260,11 @@ class Service:
 
     def close(self) -> None:
         """Lets go of the tables; lookups under way finish. Closing again does nothing."""
+        if self._process != os.getpid():
+            return  # before the lock: the parent may have held it when it forked
         with self._closing:
             handle, self._handle = self._handle, 0
-        if handle != 0 and self._process == os.getpid():
+        if handle != 0:
             library.check(self._native, self._native.hps_close(handle))
 
     def __enter__(self) -> Service:
