@@ -100,12 +100,15 @@ def _import(name: str, remedy: str) -> Any:
     """The module, or the one its wheel without the meta package has."""
     for module in (name, f"{name}_bindings"):
         try:
-            return importlib.import_module(module)
+            found = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise UserError(f"{module} cannot be imported: {error}") from error
+            continue
         except (ImportError, OSError) as error:
             raise UserError(f"{module} cannot be imported: {error}") from error
+        if hasattr(found, "ILogger"):  # a folder of that name is a package too, and an empty one
+            return found
     raise UserError(f"the Python package {name} is not installed; {remedy}")
 
 

@@ -45,7 +45,7 @@ def open_graph(source: Path) -> Graph:
     if not path.is_file():
         raise UserError(f"{path}: no such graph; give a bundle folder or an ONNX file")
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise UserError(f"{path}: not an ONNX model") from error
     if not model.HasField("graph"):

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from hps_trt import bundle, engine
 from hps_trt.cli.main import main
+from hps_trt.engine import builder
 from hps_trt.engine.profiles import parse_range
 from hps_trt.errors import HpsError, UserError
 
@@ -373,3 +374,18 @@ class TestCommand:
         assert main(["build", str(shop_bundle), "-o", str(output), "--dry-run"]) == 0
         assert "would be built of" in capsys.readouterr().out
         assert not output.exists()
+
+
+def test_a_file_whose_name_promises_another_format_is_no_traceback(tmp_path):
+    graph = tmp_path / "model.json"
+    graph.write_text("{not a model")
+    with pytest.raises(UserError, match=r"model\.json: not an ONNX model"):
+        engine.open_graph(graph)
+
+
+def test_a_folder_named_like_the_package_is_not_the_package(monkeypatch, tmp_path):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    with pytest.raises(UserError, match=r"tensorrt is not installed"):
+        builder._import("tensorrt", "install it")
