@@ -158,6 +158,12 @@ def check_output(output: Path) -> None:
     parent = output.absolute().parent
     if not parent.is_dir():
         raise UserError(f"{parent} is no folder; make it first")
+    try:
+        os.path.realpath(output.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{output}: the path is not UTF-8, and the graph could not name it; choose another one"
+        ) from error
 
 
 def model_name(source: Path, wanted: str | None) -> str:
@@ -337,10 +343,13 @@ def read_manifest(bundle: Path) -> dict[str, Any]:
     """
     path = bundle / CONFIG_FILE
     if not path.is_file() or not (bundle / MODEL_FILE).is_file():
-        raise UserError(f"{bundle} is no bundle: {CONFIG_FILE} or {MODEL_FILE} is missing")
+        raise UserError(
+            f"{bundle} is no bundle: {CONFIG_FILE} or {MODEL_FILE} is missing; "
+            "make one with 'hps-trt convert'"
+        )
     try:
         manifest = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(manifest, dict):
         raise HpsError(f"{path}: not a JSON object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,11 @@ def _model(proto: onnx.ModelProto, source_dir: Path | None, source: str) -> Mode
 
 def _read(path: Path, source_dir: Path | None) -> onnx.ModelProto:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would be read without end
+            raise SurgeryError(f"{path}: not a regular file; give the path of an ONNX file")
         stands_here = path.resolve().parent == (source_dir or path.parent).resolve()
-        if size >= LEAST_BYTES and stands_here:
+        if status.st_size >= LEAST_BYTES and stands_here:
             data = read_without_tables(path)
         else:
             data = path.read_bytes()

@@ -165,6 +165,8 @@ class Plan:
     def load(cls, path: Path) -> Plan:
         """Reads a file; errors as `from_json`."""
         try:
+            if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
+                raise SurgeryError(f"{path}: not a regular file; give the path of a plan")
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise SurgeryError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -1,5 +1,6 @@
-"""Small models that the tests of bundles, sessions and the command line share."""
+"""Small models, and the command line, that tests of bundles and sessions share."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from hps_trt.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
 
 TABLE_TYPES = {"fp32": TensorProto.FLOAT, "fp16": TensorProto.FLOAT16}
 
@@ -92,3 +97,36 @@ def make_shop(tmp_path: Path) -> Callable[..., SimpleNamespace]:
 def save_graph() -> Callable[..., Path]:
     """The function that writes a graph as a model."""
     return save
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in tmp_path; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as leaving:
+            assert isinstance(leaving.code, int)
+            code = leaving.code
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def mistake(cli: Run) -> Callable[..., str]:
+    """Runs a command that must fail as every mistake does: exit code 1 and one line, given."""
+
+    def run(*words: object) -> str:
+        code, out, err = cli(*words)
+        assert (code, out, err.count("\n")) == (1, "", 1), (code, out, err)
+        assert err.startswith("hps-trt: error: ") and err.endswith("\n"), err
+        return err.removeprefix("hps-trt: error: ").rstrip("\n")
+
+    return run

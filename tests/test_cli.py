@@ -14,30 +14,9 @@ import numpy as np
 import pytest
 
 import hps_trt
-from hps_trt.cli.main import main
 
 Shop = Callable[..., SimpleNamespace]
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in tmp_path; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as leaving:
-            assert isinstance(leaving.code, int)
-            code = leaving.code
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def error_of(result: tuple[int, str, str]) -> str:
@@ -78,7 +57,7 @@ def error_of(result: tuple[int, str, str]) -> str:
         (["plugin-path", "x"], "x"),
         (["inspect", "nowhere.onnx"], "nowhere.onnx"),
         (["apply", "nowhere.onnx", "p.json", "-o", "b"], "p.json"),
-        (["check", "nowhere", "--against", "m.onnx"], "m.onnx"),
+        (["check", "nowhere", "--against", "m.onnx"], "nowhere is no bundle"),
     ],
 )
 def test_a_mistake_is_one_line(cli: Run, words: list[str], message: str) -> None:
@@ -376,3 +355,97 @@ def test_a_stopped_conversion_leaves_nothing(
     _, err = child.communicate(timeout=60)
     assert (child.returncode, err) == (code, line)
     assert {p.name for p in tmp_path.iterdir()} == {"shop.onnx"}
+
+
+def test_a_dry_run_does_all_but_write(cli: Run, make_shop: Shop, tmp_path: Path) -> None:
+    """Of commands that write one file: the work is done, so its mistakes show."""
+    make_shop()
+    cli("convert", "shop.onnx", "-o", "bundle")
+    items, price = np.zeros((1, 3), np.int32), np.zeros((1, 2), np.float32)
+    np.savez(tmp_path / "in.npz", user=np.array([3]), items=items, price=price)
+    np.save(tmp_path / "keys.npy", np.array([0, 50]))
+    before = {path.name for path in tmp_path.iterdir()}
+    commands = {
+        ("plan", "shop.onnx", "-o", "new"): "2 lookups, 0 refused",
+        (
+            "run",
+            "bundle",
+            "--inputs",
+            "in.npz",
+            "--outputs",
+            "new",
+        ): "score [1, 1], user_rows [1, 8]",
+        ("lookup", "bundle", "--table", "shop/users", "--keys", "keys.npy", "-o", "new"): (
+            "2 rows, 1 of them the default vector"
+        ),
+    }
+    for words, line in commands.items():
+        assert cli(*words, "--dry-run") == (0, f"would write new: {line}\n", "")
+        assert {path.name for path in tmp_path.iterdir()} == before
+    words = ("lookup", "bundle", "--table", "shop/usres", "--keys", "keys.npy", "-o", "new")
+    assert "users" in error_of(cli(*words, "--dry-run"))
+
+
+def test_run_and_lookup_for_machines(cli: Run, make_shop: Shop, tmp_path: Path) -> None:
+    make_shop()
+    cli("convert", "shop.onnx", "-o", "bundle")
+    items, price = np.zeros((1, 3), np.int32), np.zeros((1, 2), np.float32)
+    np.savez(tmp_path / "in.npz", user=np.array([3]), items=items, price=price)
+    np.save(tmp_path / "keys.npy", np.array([[0, 50]]))
+    words: tuple[str, ...] = ("run", "bundle", "--inputs", "in.npz", "--outputs", "out.npz")
+    code, out, err = cli(*words, "--json")
+    assert code == 0 and err == ""
+    assert json.loads(out) == {
+        "file": "out.npz",
+        "outputs": {
+            "score": {"type": "float32", "shape": [1, 1]},
+            "user_rows": {"type": "float32", "shape": [1, 8]},
+        },
+    }
+    words = ("lookup", "bundle", "--table", "shop/users", "--keys", "keys.npy", "-o", "rows.npy")
+    code, out, err = cli(*words, "--json")
+    assert code == 0 and err == ""
+    found = {"file": "rows.npy", "type": "float32", "shape": [1, 2, 8], "rows": 2, "defaults": 1}
+    assert json.loads(out) == found
+
+
+def test_a_text_file_is_no_array_and_no_pickle(cli: Run, make_shop: Shop, tmp_path: Path) -> None:
+    make_shop()
+    cli("convert", "shop.onnx", "-o", "bundle")
+    (tmp_path / "in.npz").write_text("user = 3")
+    message = error_of(cli("run", "bundle", "--inputs", "in.npz", "--outputs", "out.npz"))
+    assert message == "in.npz: not a .npy or .npz file; write one with numpy.save or savez"
+
+
+def test_piped_tables_are_not_cut(cli: Run, make_shop: Shop, tmp_path: Path) -> None:
+    make_shop()
+    cli("convert", "shop.onnx", "-o", "b" * 100)
+    for words in (["config", "check", "b" * 100], ["doctor"]):
+        code, out, _ = cli(*words)
+        assert code == 0 and "\u2026" not in out
+    assert str(tmp_path / ("b" * 100) / "tables/users") in cli("config", "check", "b" * 100)[1]
+
+
+def test_a_manifest_nested_too_deep_is_one_line(cli: Run, make_shop: Shop, tmp_path: Path) -> None:
+    make_shop()
+    cli("convert", "shop.onnx", "-o", "bundle")
+    (tmp_path / "bundle/hps.json").write_text("[" * 100_000)
+    assert "hps.json" in error_of(cli("check", "bundle", "--against", "shop.onnx"))
+
+
+def test_standard_output_may_be_closed_full_or_narrow(make_shop: Shop) -> None:
+    shop = make_shop("sh\u00f6p.onnx")
+    pipe = subprocess.PIPE
+    for close in ("1>&-", "1>/dev/full"):
+        command = [sys.executable, "-m", "hps_trt.cli.main", "inspect", str(shop.path)]
+        done = subprocess.run(["sh", "-c", f'"$@" {close}', "sh", *command], stderr=pipe, text=True)
+        if "full" in close:
+            assert done.returncode == 1
+            assert done.stderr == "hps-trt: error: No space left on device\n"
+        else:
+            assert (done.returncode, done.stderr) == (0, "")
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    folder = str(shop.path.with_suffix(""))
+    child = start("convert", shop.path, "-o", folder, stdout=pipe, stderr=pipe, env=ascii_only)
+    out, err = child.communicate()
+    assert child.returncode == 0 and err == b"" and b"sh\\xf6p has 2 tables" in out

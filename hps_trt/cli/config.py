@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hps_trt.cli.files import print_json
+from hps_trt.cli.files import make_console, print_json
 from hps_trt.errors import UserError
 from hps_trt.progress import Progress, shown
 
@@ -120,14 +120,14 @@ def check_file(path: Path, size: int, digest: str, progress: Progress) -> FileCh
 
 def show(config: dict[str, Any]) -> None:
     """Prints models, tables and notices."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = make_console()
     identity = f", bundle {config['bundle_id']}" if config["bundle_id"] else ""
     console.print(f"{config['file']}: valid {config['format']}{identity}", soft_wrap=True)
-    table = Table("model", "table", "rows", "dim", "type", "keys", "memory", "folder")
+    table = Table("model", "table", "rows", "dim", "type", "keys", "memory")
+    table.add_column("folder", overflow="fold")
     for model in config["models"]:
         for one in model["tables"]:
             rows = "as found" if one["rows"] is None else f"{one['rows']:,}"

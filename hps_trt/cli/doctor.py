@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hps_trt.cli.files import print_json
+from hps_trt.cli.files import make_console, print_json
 
 if TYPE_CHECKING:
     from hps_trt.doctor.report import Check
@@ -35,15 +35,16 @@ def run(args: argparse.Namespace) -> int:
 
 def show(checks: "tuple[Check, ...]", works: bool) -> None:
     """Prints a table, and the verdict below it."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("check", "status", "found", "how to mend it")
+    table = Table("check", "status")
+    for name in ("found", "how to mend it"):
+        table.add_column(name, overflow="fold")
     for check in checks:
         status = Text(check.status, style=_COLOURS[check.status])
         table.add_row(check.name, status, Text(check.found), Text(check.mend))
-    console = Console()
+    console = make_console()
     console.print(table)
     warnings = sum(check.status == "warning" for check in checks)
     verdict = "lookups from host memory work" if works else "lookups from host memory do not work"

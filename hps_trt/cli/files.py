@@ -6,14 +6,27 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from hps_trt.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Adds --force, which `check_new` looks at."""
     parser.add_argument("--force", action="store_true", help="replace an output file that exists")
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Adds --dry-run for commands that write a single file."""
+    parser.add_argument("--dry-run", action="store_true", help="do all but write the file")
+
+
+def would(args: argparse.Namespace) -> str:
+    """What a report puts before a file that --dry-run left unwritten."""
+    return "would write " if args.dry_run else ""
 
 
 def check_new(path: Path, force: bool) -> None:
@@ -37,9 +50,19 @@ def write_aside(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.strerror and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def make_console() -> "Console":
+    """Where tables are printed: piped text is for grep and logs, and nothing in it is cut."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=400)
 
 
 def print_json(value: Any) -> None:

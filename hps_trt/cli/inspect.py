@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hps_trt.cli.files import print_json
+from hps_trt.cli.files import make_console, print_json
 
 if TYPE_CHECKING:
     from hps_trt.surgery import Findings
@@ -35,14 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(findings: "Findings") -> None:
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=False)
-    if not console.is_terminal:
-        # Piped text is for grep and logs: nothing may be cut to a guessed width.
-        console = Console(width=400)
+    console = make_console()
     lookups = Table(title="Lookups", box=box.SIMPLE_HEAD, title_justify="left")
     for name in ("table", "rows", "dim", "type", "ids", "how the ids come", "scope", "rule"):
         lookups.add_column(name, justify="right" if name in ("rows", "dim") else "left")
@@ -68,7 +64,7 @@ def _show(findings: "Findings") -> None:
         console.print(lookups)
     console.print(f"{len(findings.lookups)} lookups in {len(seen)} tables of {total:,} bytes")
     for example, alike in _grouped([d for f in findings.lookups for d in f.differences]):
-        more = f" (and {alike - 1} lookups alike, see --json)" if alike > 1 else ""
+        more = f" (and {alike - 1} more alike, see --json)" if alike > 1 else ""
         console.print(f"difference: {escape(example)}{more}")
     if findings.refused:
         refused = Table(title="Refused", box=box.SIMPLE_HEAD, title_justify="left")

@@ -27,6 +27,8 @@ def add_parser(subparsers: Any) -> None:
         help="key: every id is a key. onnx: -rows..-1 count from the end (default: key)",
     )
     files.add_force(parser)
+    files.add_dry_run(parser)
+    parser.add_argument("--json", action="store_true", help="print an object for machines")
     parser.set_defaults(run=run)
 
 
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from hps_trt import bundle, native
-    from hps_trt.cli.arrays import load_array
+    from hps_trt.cli.arrays import load_array, save_array
     from hps_trt.errors import UserError
     from hps_trt.progress import shown
 
@@ -47,9 +49,18 @@ def run(args: argparse.Namespace) -> int:
     if keys.dtype not in (np.int32, np.int64):
         raise UserError(f"{args.keys}: keys are {keys.dtype}; they must be int32 or int64")
     config = args.config / bundle.CONFIG_FILE if args.config.is_dir() else args.config
-    with shown() as progress, native.Service.open(config, progress=progress) as service:
+    with (
+        shown(quiet=args.json) as progress,
+        native.Service.open(config, progress=progress) as service,
+    ):
         rows = service.lookup(model, table, keys, index_mode=args.index_mode)
         defaults = service.defaults
-    files.write_aside(args.output, lambda file: np.save(file, rows, allow_pickle=False))
-    print(f"{args.output}: {keys.size} rows, {defaults} of them the default vector")
+    if not args.dry_run:
+        files.write_aside(args.output, lambda file: save_array(file, rows))
+    if args.json:
+        report = {"file": str(args.output), "type": rows.dtype.name, "shape": list(rows.shape)}
+        files.print_json(report | {"rows": int(keys.size), "defaults": defaults})
+    else:
+        counts = f"{keys.size} rows, {defaults} of them the default vector"
+        print(f"{files.would(args)}{args.output}: {counts}")
     return 0

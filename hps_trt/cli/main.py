@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a mistake or a failure (one line on standard error), 130 i
 
 import argparse
 import difflib
+import io
 import os
 import signal
 import sys
@@ -140,11 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.command is None:
         parser.error("say what to do: a subcommand is missing")
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold what a terminal cannot show: better escaped than no report at all.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # A stopped command cleans up behind itself, as an interrupted one does.
     signal.signal(signal.SIGTERM, _stop)
     try:
         code: int = parsed.run(parsed)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # started with standard output closed
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader has gone (as `| head` does): nothing is wrong, and nothing more can be said.
@@ -169,7 +175,7 @@ def _failed(error: BaseException, parsed: argparse.Namespace) -> int:
     if getattr(parsed, "verbose", False):
         traceback.print_exception(error)
     if isinstance(error, MemoryError):
-        fail(f"out of memory {error}".rstrip())
+        fail(f"out of memory: {error}".rstrip(": "))
     elif isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
         fail(f"{where}{error.strerror}")

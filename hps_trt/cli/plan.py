@@ -17,6 +17,7 @@ def add_parser(subparsers: Any) -> None:
     add_min_rows(parser)
     parser.add_argument("--json", action="store_true", help="print the plan on standard output")
     files.add_force(parser)
+    files.add_dry_run(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.model}: {bundle.nothing_found(findings, args.min_rows)}")
     plan = surgery.make_plan(findings, min_rows=args.min_rows)
     text = plan.to_json()
-    if args.output is not None:
+    if args.output is not None and not args.dry_run:
         files.write_aside(args.output, lambda file: file.write(text.encode("utf-8")))
     if args.json:
         print(text)
     else:
-        print(f"{args.output}: {len(findings.lookups)} lookups, {len(findings.refused)} refused")
+        counts = f"{len(findings.lookups)} lookups, {len(findings.refused)} refused"
+        print(f"{files.would(args)}{args.output}: {counts}")
     return 0

@@ -18,6 +18,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--outputs", type=Path, required=True, metavar="out.npz")
     files.add_force(parser)
+    files.add_dry_run(parser)
+    parser.add_argument("--json", action="store_true", help="print an object for machines")
     parser.set_defaults(run=run)
 
 
@@ -29,12 +31,23 @@ def run(args: argparse.Namespace) -> int:
 
     files.check_new(args.outputs, args.force)
     feed = load_arrays(args.inputs)
-    with shown() as progress, session.open_session(args.bundle, progress=progress) as opened:
+    with (
+        shown(quiet=args.json) as progress,
+        session.open_session(args.bundle, progress=progress) as opened,
+    ):
         outputs = opened.run(feed)
-    # savez takes the names as keyword arguments, of which it has some of its own ("file").
-    files.write_aside(args.outputs, lambda file: save_arrays(file, outputs))
+    if not args.dry_run:
+        # savez takes the names as keyword arguments, of which it has some of its own ("file").
+        files.write_aside(args.outputs, lambda file: save_arrays(file, outputs))
+    if args.json:
+        described = {
+            name: {"type": value.dtype.name, "shape": list(value.shape)}
+            for name, value in outputs.items()
+        }
+        files.print_json({"file": str(args.outputs), "outputs": described})
+        return 0
     shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in outputs.items())
-    print(f"{args.outputs}: {shapes}")
+    print(f"{files.would(args)}{args.outputs}: {shapes}")
     return 0
 
 

@@ -102,11 +102,17 @@ def check(
         HpsError: a model, a table or a run fails.
         hps_trt.surgery.SurgeryError: the original cannot be read.
     """
+    bundles.read_manifest(folder)
     model = surgery.load(original)
+    if original.samefile(folder / bundles.MODEL_FILE):
+        raise UserError(f"{original} is the bundle's own graph; give the model it was made from")
     findings = surgery.find(model)
     bundle_graph = _read(folder / bundles.MODEL_FILE)
     rows, notes = _common_rows(findings, bundle_graph)
-    first = make_session(original, extra_outputs=_extra(model.proto, rows))
+    notes += _other_model(folder / bundles.PLAN_FILE, findings)
+    # A model may have lookups of HPS already: nodes of version "1" need the library as well.
+    served = any(node.op_type == "HPS_TRT" for node in model.proto.graph.node)
+    first = make_session(original, plugin=served, extra_outputs=_extra(model.proto, rows))
     with open_session(folder, extra_outputs=_extra(bundle_graph, rows)) as second:
         tables = {one.name: lookup.table for one, lookup in rows.items()}
         _same_interface(first, second, set(tables))
@@ -119,6 +125,8 @@ def check(
         for number, feed in enumerate(batches):
             _compare_batch(first, second, feed, comparisons, (number, settings, original))
             progress("comparing", number + 1, total)
+    if not any(one.elements or one.outside for one in comparisons):
+        raise UserError(f"{folder}: nothing was compared: the inputs give empty tensors only")
     return CheckResult(total, tuple(comparisons), tuple(notes))
 
 
@@ -219,6 +227,17 @@ def _common_rows(findings: "surgery.Findings", bundle: "onnx.ModelProto") -> tup
         "they are not of the main graph, or stayed in the model"
     )
     return rows, [note]
+
+
+def _other_model(plan_file: Path, findings: "surgery.Findings") -> list[str]:
+    """A note when the bundle's plan says that it was made from another model."""
+    try:
+        plan = surgery.Plan.load(plan_file)
+    except surgery.SurgeryError:
+        return []  # a bundle serves without its plan
+    if plan.fingerprint == findings.fingerprint:
+        return []
+    return [f"{plan_file} was made for another model than this one (other nodes, names or extents)"]
 
 
 def _extra(model: "onnx.ModelProto", rows: Rows) -> list[ExtraOutput]:

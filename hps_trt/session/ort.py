@@ -1,5 +1,6 @@
 """ONNX Runtime sessions over a bundle, and over the model it came from."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import onnxruntime
+
+_FOLDER_SETTING_SINCE = (1, 21)  # ONNX Runtime can be told where external data lies
 
 _NUMPY_TYPES = {
     "tensor(float)": "float32",
@@ -76,14 +79,31 @@ def make_session(
             settings.register_custom_ops_library(str(native.library_path()))
         given: str | bytes = str(model)
         if extra_outputs:
-            folder = str(model.absolute().parent)
-            settings.add_session_config_entry(
-                "session.model_external_initializers_file_folder_path", folder
-            )
+            folder = model.absolute().parent
             given = model.read_bytes() + _outputs_suffix(extra_outputs)
+            version = tuple(int(part) for part in ort.__version__.split(".")[:2])
+            if version < _FOLDER_SETTING_SINCE:
+                return _session_of_bytes(given, folder, settings)
+            settings.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", str(folder)
+            )
         elif not model.is_file():
             raise UserError(f"{model}: no such file")
         return ort.InferenceSession(given, settings, providers=["CPUExecutionProvider"])
+
+
+def _session_of_bytes(model: bytes, folder: Path, settings: Any) -> "onnxruntime.InferenceSession":
+    """For old runtimes, which look for external data beside the model's file: it gets one."""
+    import tempfile
+
+    import onnxruntime as ort
+
+    with tempfile.TemporaryDirectory(prefix="hps-trt-") as name:
+        for entry in folder.iterdir():
+            (Path(name) / entry.name).symlink_to(entry)
+        path = Path(name) / f"{secrets.token_hex(8)}.onnx"
+        path.write_bytes(model)
+        return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
 
 
 @dataclass(frozen=True)
