@@ -26,7 +26,7 @@ from models import shape_of, write_model
 
 GOALS = {
     "cold": "goal: at least 0.7",
-    "warm": "no goal: cat of cached files fills one small buffer again and again, no new memory",
+    "warm": "goal: at least 0.7, though cat fills one small buffer again and again: no new memory",
 }
 OPEN = """
 import json, sys, time

@@ -44,10 +44,11 @@ mkdir -p "$venv/build"
 say "C++ tests"
 cpp_tests "$venv/build/plain" -DCMAKE_BUILD_TYPE=Release -DHPS_TRT_BENCHMARKS=ON
 if [ $fast = 0 ]; then
+  sanitized=(-DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" -DHPS_TRT_CUDA=OFF)
   say "C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  cpp_tests "$venv/build/address" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DHPS_TRT_SANITIZE=address -DHPS_TRT_CUDA=OFF
+  cpp_tests "$venv/build/address" "${sanitized[@]}" -DHPS_TRT_SANITIZE=address
   say "C++ tests under ThreadSanitizer"
-  cpp_tests "$venv/build/thread" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DHPS_TRT_SANITIZE=thread -DHPS_TRT_CUDA=OFF
+  cpp_tests "$venv/build/thread" "${sanitized[@]}" -DHPS_TRT_SANITIZE=thread
   say "TensorRT runtimes for the plugin tests"
   "$bin/python" "$root/scripts/install_tensorrt_wheels.py" "$venv/tensorrt"
   export HPS_TRT_TEST_TENSORRT=$venv/tensorrt
