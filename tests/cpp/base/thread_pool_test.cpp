@@ -6,23 +6,15 @@
 
 #include <atomic>
 #include <barrier>
-#include <filesystem>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
+#include "thread_count.h"
 
 namespace hps {
 namespace {
-
-std::size_t threads_of_this_process() {
-  std::size_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
-    count += entry.is_directory() ? 1 : 0;
-  }
-  return count;
-}
 
 TEST(ThreadPool, EveryTaskRunsOnce) {
   ThreadPool pool(3);
@@ -55,15 +47,15 @@ TEST(ThreadPool, HelpersAndCallerWorkAtTheSameTime) {
 }
 
 TEST(ThreadPool, ThreadsStartAtTheFirstBigRunAndEndWithThePool) {
-  const std::size_t before = threads_of_this_process();
+  const std::size_t before = test::threads_now();
   {
     ThreadPool pool(4);
     pool.run(1, [](std::size_t) {});
-    EXPECT_EQ(threads_of_this_process(), before);
+    EXPECT_EQ(test::threads_soon(before), before);
     pool.run(2, [](std::size_t) {});
-    EXPECT_EQ(threads_of_this_process(), before + 4);
+    EXPECT_EQ(test::threads_soon(before + 4), before + 4);
   }
-  EXPECT_EQ(threads_of_this_process(), before);
+  EXPECT_EQ(test::threads_soon(before), before);
 }
 
 TEST(ThreadPool, ManyCallersShareIt) {
