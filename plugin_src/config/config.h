@@ -64,7 +64,8 @@ struct ModelConfig {
 /// Something valid that was set and that this build or this host tier does not act on.
 struct Notice {
   enum class Kind {
-    kNotNeeded,    ///< has no meaning here (sizes of HPS' internal pools): a warning, once
+    kNotNeeded,    ///< has no meaning here (sizes of HPS' internal pools): a line on stderr at
+                   ///< opening
     kUnsupported,  ///< this build does not have it: opening the configuration fails, saying so
   };
   Kind kind;

@@ -1,8 +1,10 @@
 #include "lookup/service.h"
 
 #include <condition_variable>
+#include <cstdio>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -39,6 +41,21 @@ std::shared_ptr<Deployment> find_open(Registry& state, const DeploymentKey& key)
   return found == state.open.end() ? nullptr : found->second.lock();
 }
 
+// One line for whoever reads a server's log: HPS ignored settings silently, and a setting that does
+// nothing here would otherwise look as if it did.
+void warn_of_idle_settings(const Config& config) {
+  std::string names;
+  std::size_t count = 0;
+  for (const Notice& notice : config.notices) {
+    if (notice.kind != Notice::Kind::kNotNeeded) continue;
+    if (++count <= 3) names += (count > 1 ? ", " : "") + notice.where;
+  }
+  if (count == 0) return;
+  const std::string rest = count > 3 ? " and " + std::to_string(count - 3) + " more" : "";
+  std::fprintf(stderr, "hps-trt: %s: %s%s: not needed here (hps-trt config check says why)\n",
+               config.file.c_str(), names.c_str(), rest.c_str());
+}
+
 // Loads and tells those who wait.
 std::shared_ptr<Deployment> load(Registry& state, const DeploymentKey& key, Config config,
                                  const Progress& progress, const std::shared_ptr<Load>& mine) {
@@ -60,6 +77,7 @@ std::shared_ptr<Deployment> load(Registry& state, const DeploymentKey& key, Conf
   }
   state.ended.notify_all();
   if (code != ErrorCode::kOk) throw Error(code, message);
+  warn_of_idle_settings(deployment->snapshot()->config);
   return deployment;
 }
 

@@ -1,5 +1,6 @@
 """The library as a guest of its process: forks, second copies, preloads, exits."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -247,3 +248,31 @@ def test_a_child_of_fork_may_close_its_parents_service(make_config: Make, make_r
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert np.array_equal(service.lookup("m", "t", [4]), rows[[4]])
+
+
+OPENING_TWICE = """
+import sys
+from hps_trt.native import Service
+first, second = Service.open(sys.argv[1]), Service.open(sys.argv[1])
+"""
+
+
+def test_settings_that_do_nothing_here_are_said_once_in_one_line(
+    make_config: Make, make_rows: Make
+) -> None:
+    tables = make_config(make_rows(20, 4)).parent / "tables"
+    model = {
+        "model": "m",
+        "sparse_files": [str(tables / "t")],
+        "embedding_vecsize_per_table": [4],
+        "maxnum_catfeature_query_per_table_per_sample": [1],
+        "gpucacheper": 0.5,
+        "refresh_delay": 1,
+    }
+    path = tables.parent / "ps.json"
+    path.write_text(json.dumps({"supportlonglong": True, "models": [model]}))
+    done = run_python(OPENING_TWICE, path)
+    assert (done.returncode, done.stdout) == (0, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"hps-trt: {path}: models[0].")
+    assert "not needed here (hps-trt config check says why)" in line
