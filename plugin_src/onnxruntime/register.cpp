@@ -54,7 +54,7 @@ OrtStatus* too_old(const OrtApiBase* base) noexcept {
   if (oldest == nullptr) return nullptr;
   OrtStatus* status = nullptr;
   const ErrorCode code = guard([&] {
-    const std::string text = std::string("hps_trt needs onnxruntime 1.17 or newer; this one is ") +
+    const std::string text = std::string("hps_trt needs onnxruntime 1.18 or newer; this one is ") +
                              base->GetVersionString();
     status = create_status_of(oldest)(kNotImplemented, text.c_str());
   });

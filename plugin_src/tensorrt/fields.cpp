@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string_view>
 
 #include "base/error.h"
@@ -176,8 +177,9 @@ const nvinfer1::PluginFieldCollection* field_names(int version) {
       collection.fields = fields.data();
     }
   };
-  static const Names one(1);
-  static const Names two(2);
+  // Never destroyed: a registry may ask while the process ends.
+  static const Names& one = *std::make_unique<Names>(1).release();
+  static const Names& two = *std::make_unique<Names>(2).release();
   return version == 1 ? &one.collection : &two.collection;
 }
 
