@@ -95,8 +95,7 @@ def flat_keys(keys: Tensor) -> tuple[Array, int]:
 
     Contiguous keys, a strided vector, and one column of packed ids (``ids[..., k]``) are walked
     where they are. Only what cannot be walked with one stride (say ``ids[::2, ::2]``, or a
-    broadcast), or does not lie at multiples of its element size, is copied, which costs 4 or 8
-    bytes per key.
+    broadcast) is copied, which costs 4 or 8 bytes per key.
 
     Raises:
         UserError: they are neither int32 nor int64.
@@ -105,8 +104,8 @@ def flat_keys(keys: Tensor) -> tuple[Array, int]:
         raise UserError(f"keys: are {keys.dtype}; int32 or int64 is needed, convert with astype")
     step = uniform_stride(keys.array)
     width = keys.array.itemsize
-    if step is None or step == 0 or step % width != 0 or not keys.array.flags.aligned:
-        return np.array(keys.array, order="C"), 1
+    if step is None or step == 0 or step % width != 0:
+        return np.ascontiguousarray(keys.array), 1
     return keys.array, step // width
 
 

@@ -1,24 +1,35 @@
 #include "base/error.h"
 
+#include <memory>
 #include <new>
+#include <utility>
 
 namespace hps {
 namespace {
 
-std::string& message_slot() {
-  thread_local std::string message;
-  return message;
-}
+// Null until the first failure. A plain pointer outlives the thread's other thread_local objects:
+// static destructors of the host run after those, and their calls may fail too.
+thread_local std::string* last_message = nullptr;
+
+// Frees the message with its thread; what a static destructor leaves behind ends with the process.
+struct MessageOwner {
+  ~MessageOwner() { std::unique_ptr<std::string>(std::exchange(last_message, nullptr)); }
+};
 
 }  // namespace
 
-const char* last_error() noexcept { return message_slot().c_str(); }
+const char* last_error() noexcept { return last_message == nullptr ? "" : last_message->c_str(); }
 
 void set_last_error(const char* message) noexcept {
   try {
-    message_slot() = message;
+    if (last_message == nullptr) {
+      last_message = std::make_unique<std::string>().release();
+      thread_local const MessageOwner owner;
+    }
+    *last_message = message;
   } catch (...) {
-    message_slot().clear();  // out of memory for the text: the code still says what happened
+    // Out of memory for the text: the code still says what happened.
+    if (last_message != nullptr) last_message->clear();
   }
 }
 

@@ -32,8 +32,10 @@ void read_struct(const void* given, const char* what, std::size_t required, std:
     fail(ErrorCode::kInvalidArgument, what, "->struct_size is ", size, ", and ", required,
          " is the least; set it to sizeof the structure");
   }
+  // Every version of every structure ends where a pointer could begin; another size would cut a
+  // field in two.
   constexpr std::size_t kSensible = 4096;
-  if (size > kSensible) {
+  if (size > kSensible || size % alignof(void*) != 0) {
     fail(ErrorCode::kInvalidArgument, what, "->struct_size is ", size,
          ", which is no structure of this library; set it to sizeof the structure");
   }
@@ -51,15 +53,15 @@ OpenTable open_table_of(hps_handle handle, const char* model, const char* table)
   need(table, "table");
   OpenTable found{from_handle(handle)->snapshot()};
   const Version::Model* const in = found.version->find(model);
-  const std::string file = found.version->config.file.string();
+  const std::filesystem::path& file = found.version->config.file;
   if (in == nullptr) {
-    fail(ErrorCode::kNotFound, file, ": no model '", model, "'; it has ",
+    fail(ErrorCode::kNotFound, file.string(), ": no model '", model, "'; it has ",
          names_of(found.version->models, [](const auto& one) { return one.name; }));
   }
   found.table = in->find(table);
   if (found.table == nullptr) {
-    fail(ErrorCode::kNotFound, file, ": model '", model, "' has no table '", table, "'; it has ",
-         names_of(in->tables, [](const auto& one) { return one->config().name; }));
+    fail(ErrorCode::kNotFound, file.string(), ": model '", model, "' has no table '", table,
+         "'; it has ", names_of(in->tables, [](const auto& one) { return one->config().name; }));
   }
   return found;
 }

@@ -27,7 +27,7 @@ int hps_open(const char* config_file, const hps_open_options* options, hps_handl
     need(config_file, "config_file");
     need(handle, "handle");
     *handle = 0;
-    *handle = hps::add_handle(hps::open_deployment(config_file, progress_of(options)));
+    *handle = hps::add_handle(hps::open_deployment(config_file, progress_of(options)), config_file);
   });
 }
 
@@ -36,10 +36,7 @@ int hps_close(hps_handle handle) {
 }
 
 int hps_reload(hps_handle handle, const hps_open_options* options) {
-  return run([&] {
-    const auto deployment = hps::from_handle(handle);
-    deployment->reload(progress_of(options));
-  });
+  return run([&] { hps::reload_handle(handle, progress_of(options)); });
 }
 
 int hps_get_table_info(hps_handle handle, const char* model, const char* table,

@@ -104,6 +104,10 @@ void lookup(hps_handle handle, const char* model, const char* table, hps_lookup_
 std::span<const Key> keys_of(const std::int64_t* keys, std::uint64_t count) {
   if (count > 0) need(keys, "keys");
   check_extent(count, sizeof(Key), "keys");
+  if (reinterpret_cast<std::uintptr_t>(keys) % alignof(Key) != 0) {
+    fail(ErrorCode::kInvalidArgument, "keys lie at an address that is no multiple of ",
+         alignof(Key), ", their size; copy them to one");
+  }
   return {keys, count};
 }
 

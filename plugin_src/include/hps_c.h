@@ -49,7 +49,8 @@ enum {
 /* An opened configuration. 0 is never a valid handle; handles are not reused. */
 typedef uint64_t hps_handle;
 
-/* Called on the opening thread while a table is read. Return non-zero to cancel. */
+/* Called on the opening thread while a table is read. Return non-zero to cancel. It must not open
+ * or reload: it would wait for itself. */
 typedef int (*hps_progress)(void* user, const char* table, uint64_t done_bytes,
                             uint64_t total_bytes);
 
@@ -68,7 +69,10 @@ int hps_open(const char* config_file, const hps_open_options* options, hps_handl
  */
 int hps_close(hps_handle handle);
 
-/* Reads the file again and swaps the tables under running lookups. On failure the old ones stay. */
+/* Reads the file again and swaps the tables under running lookups; what hps_put and hps_erase
+ * changed is dropped. On failure the old ones stay. It is a failure when the path given to hps_open
+ * leads to another file by now, and when the file holds another bundle: open that one beside this
+ * one. */
 int hps_reload(hps_handle handle, const hps_open_options* options);
 
 typedef struct hps_table_info {
@@ -84,7 +88,7 @@ int hps_get_table_info(hps_handle handle, const char* model, const char* table,
 
 typedef struct hps_lookup_args {
   size_t struct_size;
-  const void* keys; /* `count` ids of `key_type`, `key_stride` elements apart */
+  const void* keys; /* `count` ids of `key_type`, `key_stride` elements apart, at any address */
   int32_t key_type; /* HPS_INT32 or HPS_INT64 */
   int32_t out_type; /* HPS_FLOAT32, HPS_FLOAT16 or HPS_BFLOAT16 */
   uint64_t count;

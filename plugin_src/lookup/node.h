@@ -18,9 +18,7 @@ namespace hps {
 struct TensorIn {
   const void* data = nullptr;
   DataType type = DataType::kFloat32;
-  std::span<const std::int64_t> shape;  ///< row-major, contiguous
-
-  std::int64_t elements() const noexcept;
+  std::span<const std::int64_t> shape;  ///< row-major, contiguous; not necessarily aligned
 };
 
 struct TensorOut {

@@ -28,8 +28,14 @@ Scratch& scratch() {
 }
 
 float weight_at(const TensorIn& weights, std::size_t i) {
-  if (weights.type == DataType::kFloat32) return static_cast<const float*>(weights.data)[i];
-  const std::uint16_t bits = static_cast<const std::uint16_t*>(weights.data)[i];
+  const auto* const data = static_cast<const std::byte*>(weights.data);
+  float weight = 0.0F;
+  if (weights.type == DataType::kFloat32) {
+    std::memcpy(&weight, data + i * sizeof(weight), sizeof(weight));
+    return weight;
+  }
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, data + i * sizeof(bits), sizeof(bits));
   return weights.type == DataType::kFloat16 ? widen_fp16(bits) : widen_bf16(bits);
 }
 

@@ -87,6 +87,8 @@ Summary read_summary(const std::string& path) {
     summary = summary_of(load_config(path));
   } catch (const Error& error) {
     summary.error = error.what();
+    // Permissions and descriptors come back without a trace on the file, so it is tried again.
+    if (error.code() == ErrorCode::kIo) return summary;
   }
   seen.files[path] = {*stamp, summary};
   return summary;

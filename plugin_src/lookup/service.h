@@ -106,9 +106,15 @@ std::shared_ptr<Deployment> open_deployment(const std::filesystem::path& file,
 std::shared_ptr<Deployment> resolve_deployment(const NodeIdentity& identity);
 
 /// Handles of the C API: never reused, so that a stale one is an error and not a crash.
-std::uint64_t add_handle(std::shared_ptr<Deployment> deployment);
+/// `opened_as` is the path that was asked for, when there is one.
+std::uint64_t add_handle(std::shared_ptr<Deployment> deployment,
+                         const std::filesystem::path& opened_as = {});
 std::shared_ptr<Deployment> from_handle(std::uint64_t handle);  ///< @throws Error(kNotFound)
 void drop_handle(std::uint64_t handle);                         ///< @throws Error(kNotFound)
+/// Deployment::reload for a handle. @throws also Error(kInvalidArgument) when the path it was
+/// opened by leads to another file by now (a symbolic link was moved): that one is opened beside
+/// it.
+void reload_handle(std::uint64_t handle, const Progress& progress);
 
 /// Counters and sizes of everything in `version`, as JSON text (names: hps_c.h).
 std::string statistics_json(const Version& version);

@@ -12,29 +12,31 @@ constexpr std::size_t kChunk = 1024;  // row numbers on the stack; long enough t
 
 /// Row numbers of `count` ids: the wrapped id itself, or kNone outside [0, rows).
 template <class Id>
-void rows_of_ids(const Id* ids, std::ptrdiff_t stride, std::size_t count, Key wrap_rows,
+void rows_of_ids(const void* ids, std::ptrdiff_t stride, std::size_t count, Key wrap_rows,
                  std::uint64_t rows, std::uint64_t* at) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    const Key id = ids[static_cast<std::ptrdiff_t>(i) * stride];
+    const Key id = KeyView::load<Id>(ids, static_cast<std::ptrdiff_t>(i) * stride);
     const Key key = id < 0 && id >= -wrap_rows ? id + wrap_rows : id;
     const auto row = static_cast<std::uint64_t>(key);  // negative keys become larger than any row
     at[i] = row < rows ? row : RowGather::kNone;
   }
 }
 
+template <class Id>
 void rows_of_keys(const KeyView& keys, std::uint64_t rows, std::uint64_t* at) noexcept {
-  const auto run = [&](const auto* ids) {
-    // The constant stride lets the compiler make vector code of the usual case.
-    if (keys.stride == 1) {
-      rows_of_ids(ids, 1, keys.count, keys.wrap_rows, rows, at);
-    } else {
-      rows_of_ids(ids, keys.stride, keys.count, keys.wrap_rows, rows, at);
-    }
-  };
-  if (keys.type == DataType::kInt32) {
-    run(static_cast<const std::int32_t*>(keys.data));
+  // The constant stride lets the compiler make vector code of the usual case.
+  if (keys.stride == 1) {
+    rows_of_ids<Id>(keys.data, 1, keys.count, keys.wrap_rows, rows, at);
   } else {
-    run(static_cast<const std::int64_t*>(keys.data));
+    rows_of_ids<Id>(keys.data, keys.stride, keys.count, keys.wrap_rows, rows, at);
+  }
+}
+
+void rows_of_keys(const KeyView& keys, std::uint64_t rows, std::uint64_t* at) noexcept {
+  if (keys.type == DataType::kInt32) {
+    rows_of_keys<std::int32_t>(keys, rows, at);
+  } else {
+    rows_of_keys<std::int64_t>(keys, rows, at);
   }
 }
 

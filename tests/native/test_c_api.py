@@ -78,6 +78,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "size 0": ({"struct_size": 0}, "struct_size is 0"),
     "size within keys": ({"struct_size": 12}, "struct_size is 12"),
     "size wild": ({"struct_size": 1 << 40}, "is no structure of this library"),
+    "size within a pointer": (
+        {"struct_size": library.LookupArgs.unresolved.offset + 4, "unresolved": 1 << 40},
+        "is no structure of this library",
+    ),
 }
 
 
@@ -90,6 +94,14 @@ def test_wrong_arguments(opened: SimpleNamespace, arguments: SimpleNamespace, wh
     assert code == INVALID
     assert message in text
     assert (arguments.out == 9).all()
+
+
+def test_changes_need_aligned_keys(opened: SimpleNamespace, arguments: SimpleNamespace) -> None:
+    address, row = arguments.keys.ctypes.data + 4, b"\0" * (4 * DIM)
+    for name, more in (("hps_put", (1, row, 4 * DIM)), ("hps_erase", (1,))):
+        code, text = opened.call(name, opened.handle, b"m", b"t", address, *more)
+        assert code == INVALID, name
+        assert "no multiple of 8" in text
 
 
 def test_count_0_needs_no_pointers(opened: SimpleNamespace, arguments: SimpleNamespace) -> None:
@@ -188,3 +200,29 @@ def test_node_check_refuses_what_is_no_object(opened: SimpleNamespace) -> None:
         assert code == INVALID, wrong
         assert message
         assert text.value is None
+
+
+def test_node_check_refuses_a_name_given_twice(opened: SimpleNamespace) -> None:
+    text = ctypes.c_void_p()
+    twice = b'{"tables": "a", "config_file": "x", "tables": "b"}'
+    code, message = opened.call("hps_node_check", 2, twice, ctypes.byref(text))
+    assert code == INVALID
+    assert "attribute 'tables' is given twice" in message
+
+
+def test_node_check_survives_deep_nesting_and_keeps_its_message_short(
+    opened: SimpleNamespace,
+) -> None:
+    """A million levels are more than the stack holds."""
+    text = ctypes.c_void_p()
+    for deep in (
+        b"[" * 1_000_000 + b"]" * 1_000_000,
+        b'{"a":' * 1_000_000 + b"1" + b"}" * 1_000_000,
+        b'["' + b"x" * 1_000_000 + b'"]',
+    ):
+        code, message = opened.call(
+            "hps_node_check", 2, b'{"a": ' + deep + b"}", ctypes.byref(text)
+        )
+        assert code == INVALID
+        assert "attribute 'a'" in message
+        assert len(message) < 300

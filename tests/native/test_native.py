@@ -155,6 +155,27 @@ def test_keys_that_one_stride_reaches_are_not_copied() -> None:
     assert not np.shares_memory(flat, ids)
 
 
+@pytest.mark.parametrize("key_type", [np.int32, np.int64])
+def test_memory_that_is_not_aligned(open_table: Open, make_rows: Make, key_type: type) -> None:
+    """A view into a file's or a message's bytes begins anywhere."""
+
+    def one_byte_on(values: np.ndarray) -> np.ndarray:
+        memory = np.zeros(values.nbytes + 1, np.uint8)
+        memory[1:] = values.reshape(-1).view(np.uint8)
+        view = memory[1:].view(values.dtype).reshape(values.shape)
+        assert not view.flags.aligned
+        return view
+
+    rows = make_rows(10, 4)
+    service = open_table(rows)
+    keys = one_byte_on(np.array([3, 1, 2] * 20, key_type))
+    out = one_byte_on(np.empty((60, 4), np.float32))
+    service.lookup("m", "t", keys, out=out)
+    assert_same_bits(np.array(out), rows[keys])
+    service.put("m", "t", keys[:1], one_byte_on(rows[[9]]))
+    assert_same_bits(service.lookup("m", "t", [3]), rows[[9]])
+
+
 def test_keys_of_other_types_are_refused(open_table: Open, make_rows: Make) -> None:
     service = open_table(make_rows(4, 2))
     for wrong in (np.uint32, np.uint64, np.int16, np.float32, bool):
@@ -380,6 +401,27 @@ def test_reload_serves_the_new_rows(
         assert_same_bits(service.lookup("m", "t", [2]), rows[[2]])
         service.reload()
         assert_same_bits(service.lookup("m", "t", [2]), fresh[[2]])
+
+
+def test_reload_says_when_the_path_leads_to_another_file(
+    make_config: Make, make_rows: Make, tmp_path: Path
+) -> None:
+    """As deployments switch versions: by a symbolic link."""
+    rows, fresh = make_rows(10, 4), make_rows(10, 4, seed=1)
+    old, new = make_config(rows, folder="v1"), make_config(fresh, folder="v2")
+    link = tmp_path / "current"
+    link.symlink_to(old.parent)
+    with Service.open(link / "hps.json") as service:
+        service.reload()
+        link.unlink()
+        for target in (new.parent, tmp_path / "gone"):
+            link.symlink_to(target)
+            with pytest.raises(NativeUserError, match="open the new file beside it") as caught:
+                service.reload()
+            assert caught.value.code == 1
+            assert str(old) in str(caught.value)
+            link.unlink()
+        assert_same_bits(service.lookup("m", "t", [2]), rows[[2]])
 
 
 def test_reload_that_fails_keeps_the_old_rows(make_config: Make, make_rows: Make) -> None:

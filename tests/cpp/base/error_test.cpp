@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 namespace hps {
@@ -43,6 +45,22 @@ TEST(Error, LastErrorIsOfItsThread) {
   std::thread([&] { theirs = last_error(); }).join();
   EXPECT_EQ(theirs, "");
   EXPECT_STREQ(last_error(), "mine");
+}
+
+// A host's static objects are destroyed after what is thread_local: their calls may fail too, and
+// in a child of fork() those that close a handle do.
+TEST(ErrorDeathTest, ACallFromAStaticDestructorMayFail) {
+  const auto exit_after_a_failure = [] {
+    set_last_error(std::string(100, 'a').c_str());
+    std::atexit([] {
+      if (std::string(last_error()) != "") std::_Exit(2);
+      const std::string longer(1000, 'b');
+      set_last_error(longer.c_str());
+      std::_Exit(last_error() == longer ? 0 : 3);
+    });
+    std::exit(1);
+  };
+  EXPECT_EXIT(exit_after_a_failure(), testing::ExitedWithCode(0), "^$");
 }
 
 }  // namespace

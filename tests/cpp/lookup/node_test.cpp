@@ -264,6 +264,31 @@ TEST(Node, RandomNodesGiveTheOraclesBytes) {
   }
 }
 
+// Hosts pass on views into the bytes of messages. (Only a sanitizer sees what is wrong with reading
+// them as if they were aligned.)
+TEST(Node, InputsNeedNotBeAligned) {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    Draw draw(seed);
+    const NodeSpec spec = draw.node();
+    const Node node(spec, deployment_for(spec));
+    std::vector<std::vector<std::byte>> moved;
+    std::vector<TensorIn> inputs = views(draw.inputs());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      moved.push_back(draw.inputs()[i].bytes);
+      moved.back().insert(moved.back().begin(), std::byte{0});
+      inputs[i].data = moved.back().data() + 1;
+    }
+    std::vector<Tensor> outputs = allocate(node, draw.inputs());
+    std::vector<TensorOut> places;
+    for (Tensor& output : outputs) places.push_back(output.out());
+    node.run(inputs, places, serial());
+    const std::vector<Tensor> want = run(node, draw.inputs());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      ASSERT_TRUE(outputs[i].bytes == want[i].bytes) << "seed " << seed << ", output " << i;
+    }
+  }
+}
+
 TEST(Node, LargeBatchesAreCutIntoTasks) {
   NodeSpec spec = single(16);
   spec.unresolved_output = true;

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "lookup/deployment_folder.h"
@@ -99,6 +100,20 @@ TEST_F(Resolve, TheVariableIsLookedThroughAgain) {
   EXPECT_HAS(not_found({2, kId, "m", ""}), std::string("is bundle ") + kOtherId);
   folder_.write("a/hps.json", config_text({.bundle_id = kId}));
   EXPECT_EQ(found({2, kId, "m", ""}), std::filesystem::canonical(folder_.path() / "a/hps.json"));
+}
+
+// What kept a file from being read may pass without a trace on the file.
+TEST_F(Resolve, AFileThatCouldNotBeReadIsReadAgain) {
+  const auto file = write_bundle(folder_, "a", {.bundle_id = kId});
+  const Environment variable("HPS_TRT_CONFIG", file.string());
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{0, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string text = not_found({2, kId, "m", ""});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_HAS(text, "Too many open files");
+  EXPECT_EQ(found({2, kId, "m", ""}), std::filesystem::canonical(file));
 }
 
 TEST_F(Resolve, TheNodesFileMustBeTheNodesBundle) {
