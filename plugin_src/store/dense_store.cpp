@@ -1,14 +1,8 @@
-#include <algorithm>
-#include <array>
-
-#include "base/error.h"
-#include "store/row_gather.h"
 #include "store/stores.h"
+#include "store/table_store.h"
 
 namespace hps {
 namespace {
-
-constexpr std::size_t kChunk = 1024;  // row numbers on the stack; long enough to hide its two ends
 
 /// Row numbers of `count` ids: the wrapped id itself, or kNone outside [0, rows).
 template <class Id>
@@ -40,51 +34,17 @@ void rows_of_keys(const KeyView& keys, std::uint64_t rows, std::uint64_t* at) no
   }
 }
 
-class DenseStore final : public Store {
+class DenseRows {
  public:
-  explicit DenseStore(std::shared_ptr<const TableFiles> files)
-      : files_(std::move(files)),
-        shape_{files_->config().dim, files_->config().type},
-        rows_(files_->rows()),
-        gather_(files_->row_data(), files_->scales(), rows_, shape_) {}
+  static constexpr std::size_t kChunk = 1024;  // long enough to hide its two ends
 
-  const RowShape& shape() const noexcept override { return shape_; }
-  std::uint64_t size() const override { return rows_; }
-
-  void find(const KeyView& keys, RowsOut out, std::uint32_t base_position,
-            Missing& missing) const override {
-    const bool stream = keys.count >= RowGather::kStreamedBytes / out.stride;
-    std::array<std::uint64_t, kChunk> at;
-    for (std::size_t begin = 0; begin < keys.count; begin += kChunk) {
-      const std::size_t n = std::min(kChunk, keys.count - begin);
-      rows_of_keys(keys.slice(begin, n), rows_, at.data());
-      const RowsOut part{out.data + begin * out.stride, out.stride};
-      if (gather_.gather(at.data(), n, part, stream) != 0) {
-        append_missing(at.data(), n, base_position + static_cast<std::uint32_t>(begin), missing);
-      }
-    }
-  }
-
-  void put(std::span<const Key>, std::span<const std::byte>) override { refuse("put"); }
-  void erase(std::span<const Key>) override { refuse("erase"); }
-
-  void iterate(const Visitor& visit) const override {
-    std::vector<std::byte> scratch;
-    for (std::uint64_t row = 0; row < rows_; ++row) {
-      if (!visit(static_cast<Key>(row), gather_.row(row, scratch))) return;
-    }
+  explicit DenseRows(const TableFiles& files) : rows_(files.rows()) {}
+  void rows_of(const KeyView& keys, std::uint64_t* at) const noexcept {
+    rows_of_keys(keys, rows_, at);
   }
 
  private:
-  [[noreturn]] void refuse(const char* what) const {
-    fail(ErrorCode::kUnsupported, "table ", files_->config().name, " is read-only: cannot ", what,
-         " rows; use the table through its overlay");
-  }
-
-  std::shared_ptr<const TableFiles> files_;
-  RowShape shape_;
   std::uint64_t rows_;
-  RowGather gather_;
 };
 
 }  // namespace
@@ -93,7 +53,7 @@ std::unique_ptr<Store> make_dense_store(std::shared_ptr<const TableFiles> files)
   if (files == nullptr || !files->dense()) {
     fail(ErrorCode::kInvalidArgument, "a dense store needs a table whose keys are 0..rows-1");
   }
-  return std::make_unique<DenseStore>(std::move(files));
+  return std::make_unique<TableStore<DenseRows>>(std::move(files));
 }
 
 }  // namespace hps
