@@ -34,6 +34,9 @@ def run_python(
 
 
 FORKING = """
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: forking with threads
 import os, sys
 import numpy as np
 from hps_trt.native import NativeUserError, Service
